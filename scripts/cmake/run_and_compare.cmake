@@ -1,0 +1,11 @@
+# cmake -DPROGRAM=<path> -DEXPECTED=<file> -P run_and_compare.cmake: the program succeeds and prints exactly that file.
+execute_process(COMMAND "${PROGRAM}" RESULT_VARIABLE result OUTPUT_VARIABLE output)
+file(READ "${EXPECTED}" expected)
+if(NOT result STREQUAL "0")
+    message("${output}")
+    message(FATAL_ERROR "${PROGRAM} ended with ${result}")
+endif()
+if(NOT output STREQUAL expected)
+    message("---- expected (${EXPECTED})\n${expected}---- printed\n${output}----")
+    message(FATAL_ERROR "${PROGRAM} printed something else")
+endif()
