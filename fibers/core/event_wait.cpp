@@ -37,7 +37,9 @@ bool poll_once(run_state& run, duration timeout) {
     poll_event events[poller::batch];
     const int n = run.poller.wait(timeout, events);
     for (int i = 0; i < n; ++i) {
-        if (run.watches_wake_up && events[i].fd == run.entries->wake_up.descriptor())
+        if (events[i].watched != nullptr)
+            process_watched(*events[i].watched, events[i].readable, events[i].writable, events[i].irregular);
+        else if (run.watches_wake_up && events[i].fd == run.entries->wake_up.descriptor())
             run.entries->wake_up.drain();
         else
             process(run, events[i]);
@@ -50,7 +52,7 @@ bool spin(run_state& run, duration longest) {
     const auto end = std::chrono::steady_clock::now() + longest;
     do {
         if (run.entries->wake_up.raised()) return true;
-        if (!run.fd_waiters.empty() && poll_once(run, 0ns)) return true;
+        if (run.awaits_descriptors() && poll_once(run, 0ns)) return true;
     } while (std::chrono::steady_clock::now() < end);
     return false;
 }
@@ -106,6 +108,7 @@ void give_up_polling(run_state& run) noexcept {
     run.poller_failed = true;
     run.entries->wake_up.end_sleep();
     run.fd_waiters.take_everybody([](int fd, task_state& waiter) { wake_with_errno(&waiter, fd, EBADF); });
+    fail_watched(run, EBADF);
     crash(run, "waiting for events failed", std::current_exception());
 }
 
@@ -139,7 +142,7 @@ bool wait_for_events(run_state& run, duration timeout) noexcept {
     }
     try {
         if (timeout > 0ns) return sleep(run, timeout);
-        return !run.fd_waiters.empty() && poll_once(run, 0ns);
+        return run.awaits_descriptors() && poll_once(run, 0ns);
     } catch (...) {
         give_up_polling(run);
         return true;

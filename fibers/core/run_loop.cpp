@@ -45,7 +45,7 @@ void look_at_posts(run_state& run) noexcept {
 
 bool nothing_can_happen(const run_state& run, const wait_plan& plan) noexcept {
     // A token held outside the run's own record may still bring work.
-    return plan.timeout == duration::max() && run.fd_waiters.empty() &&
+    return plan.timeout == duration::max() && !run.awaits_descriptors() &&
         run.entries.use_count() == run.own_entry_references;
 }
 

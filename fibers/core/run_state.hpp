@@ -9,6 +9,7 @@
 #include "fibers/core/pass_budget.hpp"
 #include "fibers/core/run_queue.hpp"
 #include "fibers/core/task_records.hpp"
+#include "fibers/core/watched_fds.hpp"
 
 #include <tombolo/fibers/run.hpp>
 
@@ -58,6 +59,7 @@ struct run_state {
 
     kernel::deadlines deadlines;
     kernel::fd_waiters fd_waiters;
+    kernel::watched_fds watched_fds;
     kernel::poller poller;
     kernel::idle_waiters idle_waiters;
     kernel::instruments instruments;
@@ -109,6 +111,8 @@ struct run_state {
     std::size_t stack_high_water = 0;
     std::string stack_high_water_task;
 
+    /// Whether a task waits for a descriptor.
+    bool awaits_descriptors() const noexcept { return !fd_waiters.empty() || watched_fds.awaited(); }
     /// True in a child of the process that made the run.
     bool forked() const noexcept { return born != fork_generation; }
 

@@ -14,7 +14,9 @@ run_statistics current_statistics() {
     now.time_to_next_deadline =
         next == time_point::max() ? duration::max() : saturating_difference(next, run.clock->now());
     now.run_sync_soon_queue_size = run.entries->size();
-    now.io = {"epoll", run.fd_waiters.readers() + 1, run.fd_waiters.writers()};
+    now.io = {
+        "epoll", run.fd_waiters.readers() + run.watched_fds.readers + 1,
+        run.fd_waiters.writers() + run.watched_fds.writers};
     const kernel::stack_statistics stacks = run.stacks->statistics();
     now.stacks = {stacks.in_use, stacks.free, stacks.peak_in_use, run.stack_high_water, run.stack_high_water_task};
     return now;

@@ -4,12 +4,15 @@
 #include "fibers/core/run_state.hpp"
 #include "fibers/core/scheduling.hpp"
 
+#include <tombolo/fibers/checkpoint.hpp>
 #include <tombolo/fibers/errors.hpp>
 #include <tombolo/fibers/park.hpp>
 
 #include <cerrno>
 #include <string>
 #include <system_error>
+
+#include <poll.h>
 
 namespace tombolo::lowlevel {
 
@@ -32,6 +35,14 @@ void wake_with_error(kernel::task_state* waiter, std::exception_ptr error) {
     kernel::wake(*waiter);
 }
 
+/// The descriptor of a socket or stream of ours: the poller tells of edges, and the caller wants to know the level.
+void wait_for_owned(kernel::watched_fd& watched, kernel::io_direction direction, const char* what) {
+    kernel::checkpoint_if_cancelled(what);
+    pollfd level{watched.fd, static_cast<short>(direction == kernel::io_direction::read ? POLLIN : POLLOUT), 0};
+    if (::poll(&level, 1, 0) > 0) return kernel::cancel_shielded_checkpoint(what);
+    kernel::wait_for(watched, direction, what);
+}
+
 void wait_for(int fd, bool write, const char* what) {
     kernel::task_state& self = kernel::require_may_park(what);
     kernel::run_state& run = *self.run;
@@ -39,6 +50,8 @@ void wait_for(int fd, bool write, const char* what) {
         throw invalid_descriptor(
             std::string(what) + ": descriptor " + std::to_string(fd) +
             " is negative; give an open one (has the object been closed already?)");
+    if (kernel::watched_fd* const watched = run.watched_fds.find(fd))
+        return wait_for_owned(*watched, write ? kernel::io_direction::write : kernel::io_direction::read, what);
     if (const kernel::task_state* other = run.fd_waiters.waiter(fd, write))
         throw busy_resource(
             std::string(what) + ": task \"" + other->name() + "\" already waits for descriptor " + std::to_string(fd) +
@@ -67,6 +80,7 @@ void notify_closing(int fd) {
     kernel::run_state& run = kernel::require_run("notify_closing");
     // A forked child closes its copies of descriptors; what the parent waits for is the parent's.
     if (run.forked()) return;
+    if (kernel::watched_fd* const watched = run.watched_fds.find(fd)) return kernel::forget(*watched);
     const kernel::fd_waiters::entry waiters = run.fd_waiters.take_all(run.poller, fd);
     for (kernel::task_state* waiter : {waiters.reader, waiters.writer})
         if (waiter != nullptr)
