@@ -2,6 +2,7 @@
 
 /// Everything but the parts that name foreign libraries.
 
+#include <tombolo/base/bytes.hpp>
 #include <tombolo/base/intrusive_list.hpp>
 #include <tombolo/base/outcome.hpp>
 #include <tombolo/base/scope_exit.hpp>
@@ -28,11 +29,41 @@
 #include <tombolo/fibers/guest_host.hpp>
 #include <tombolo/fibers/guest_run.hpp>
 #include <tombolo/fibers/instrument.hpp>
+#include <tombolo/fibers/io_error.hpp>
 #include <tombolo/fibers/keyboard_interrupt.hpp>
 #include <tombolo/fibers/map_concurrently.hpp>
 #include <tombolo/fibers/mutex.hpp>
+#include <tombolo/fibers/net/accept_errors.hpp>
+#include <tombolo/fibers/net/endpoint.hpp>
+#include <tombolo/fibers/net/open_tcp_listeners.hpp>
+#include <tombolo/fibers/net/open_tcp_stream.hpp>
+#include <tombolo/fibers/net/open_tls_stream.hpp>
+#include <tombolo/fibers/net/resolve.hpp>
+#include <tombolo/fibers/net/serve.hpp>
+#include <tombolo/fibers/net/serve_tls.hpp>
+#include <tombolo/fibers/net/socket.hpp>
+#include <tombolo/fibers/net/socket_backend.hpp>
+#include <tombolo/fibers/net/socket_stream.hpp>
+#include <tombolo/fibers/net/tcp_listener.hpp>
+#include <tombolo/fibers/net/tcp_stream.hpp>
+#include <tombolo/fibers/net/tls_context.hpp>
+#include <tombolo/fibers/net/tls_error.hpp>
+#include <tombolo/fibers/net/tls_listener.hpp>
+#include <tombolo/fibers/net/tls_stream.hpp>
+#include <tombolo/fibers/net/udp_socket.hpp>
+#include <tombolo/fibers/net/unix_listener.hpp>
+#include <tombolo/fibers/net/unix_stream.hpp>
 #include <tombolo/fibers/no_checkpoint.hpp>
 #include <tombolo/fibers/nursery.hpp>
+#include <tombolo/fibers/os/command.hpp>
+#include <tombolo/fibers/os/fd_stream.hpp>
+#include <tombolo/fibers/os/file.hpp>
+#include <tombolo/fibers/os/filesystem.hpp>
+#include <tombolo/fibers/os/process.hpp>
+#include <tombolo/fibers/os/process_options.hpp>
+#include <tombolo/fibers/os/run_process.hpp>
+#include <tombolo/fibers/os/stapled_stream.hpp>
+#include <tombolo/fibers/os/whole_file.hpp>
 #include <tombolo/fibers/park.hpp>
 #include <tombolo/fibers/parking_lot.hpp>
 #include <tombolo/fibers/run.hpp>
@@ -43,6 +74,8 @@
 #include <tombolo/fibers/signals.hpp>
 #include <tombolo/fibers/statistics.hpp>
 #include <tombolo/fibers/stop_token.hpp>
+#include <tombolo/fibers/stream.hpp>
+#include <tombolo/fibers/stream_buffer.hpp>
 #include <tombolo/fibers/strict_fifo_mutex.hpp>
 #include <tombolo/fibers/system_task.hpp>
 #include <tombolo/fibers/task.hpp>
