@@ -41,6 +41,9 @@ std::map<std::string, lines> documented() {
     std::map<std::string, lines> found;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(public_headers())) {
         if (entry.path().extension() != ".hpp") continue;
+#if defined(TOMBOLO_WITHOUT_TLS)  // the rows are left out with the library
+        if (entry.path().filename().string().find("tls") != std::string::npos) continue;
+#endif
         std::ifstream header(entry.path());
         EXPECT_TRUE(header.is_open()) << entry.path();
         for (std::string text; std::getline(header, text);)
