@@ -1,75 +1,43 @@
 #include "fiber_socket.hpp"
 
+#include <tombolo/fibers/net/open_tcp_stream.hpp>
 #include <tombolo/tombolo.hpp>
 
-#include <cerrno>
 #include <system_error>
-#include <utility>
-
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace legacy_island {
 
+namespace tb = tombolo;
+
 namespace {
 
-[[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
+/// The legacy code knows std::system_error. What cannot connect throws one already; for open connections the streams have
+/// an error of their own.
+template <class Call>
+auto with_legacy_errors(const char* what, Call call) {
+    try {
+        return call();
+    } catch (const tb::broken_stream& lost) {
+        throw std::system_error(lost.code(), what);
+    }
+}
 
 }  // namespace
 
-fiber_socket::~fiber_socket() { close(); }
-
-void fiber_socket::close() {
-    if (fd_ >= 0) {
-        const int fd = std::exchange(fd_, -1);
-        tombolo::lowlevel::notify_closing(fd);
-        ::close(fd);
-    }
-}
-
 void fiber_socket::connect(const address& peer) {
-    tombolo::checkpoint();
-    close();
-    fd_ = ::socket(peer.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd_ < 0) fail(errno, "socket");
-
-    if (::connect(fd_, peer.get(), peer.size) < 0) {
-        if (errno != EINPROGRESS) fail(errno, "connect");
-        tombolo::lowlevel::wait_writable(fd_);
-        int error = 0;
-        socklen_t size = sizeof error;
-        if (getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) < 0) fail(errno, "getsockopt");
-        if (error != 0) fail(error, "connect");
-    }
+    const tb::net::endpoint numeric = tb::net::endpoint::from_raw(peer.get(), peer.size);
+    stream_ = tb::net::open_tcp_stream(numeric.address(), numeric.port());
 }
-
-// The checkpoint comes first even if the data is already there: a peer that sends faster than we read must not keep
-// the other tasks, and this task's own deadline, from their turn.
 
 std::size_t fiber_socket::send_some(const char* data, std::size_t size) {
-    tombolo::checkpoint();
-    for (;;) {
-        const ssize_t sent = ::send(fd_, data, size, MSG_NOSIGNAL);
-        if (sent >= 0) return static_cast<std::size_t>(sent);
-        if (errno == EAGAIN) {
-            tombolo::lowlevel::wait_writable(fd_);
-        } else if (errno != EINTR) {
-            fail(errno, "send");
-        }
-    }
+    return with_legacy_errors("send", [&] {
+        stream_.send_all({data, size});
+        return size;
+    });
 }
 
 std::size_t fiber_socket::receive_some(char* data, std::size_t size) {
-    tombolo::checkpoint();
-    for (;;) {
-        const ssize_t received = ::recv(fd_, data, size, 0);
-        if (received >= 0) return static_cast<std::size_t>(received);
-        if (errno == EAGAIN) {
-            tombolo::lowlevel::wait_readable(fd_);
-        } else if (errno != EINTR) {
-            fail(errno, "recv");
-        }
-    }
+    return with_legacy_errors("recv", [&] { return stream_.receive_some({data, size}); });
 }
 
 }  // namespace legacy_island
