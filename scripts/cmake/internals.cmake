@@ -67,6 +67,7 @@ function(tombolo_library target name)
     set_target_properties(${target} PROPERTIES
         EXPORT_NAME ${name}
         CXX_EXTENSIONS OFF
+        DEFINE_SYMBOL ""
         VERSION ${PROJECT_VERSION}
         SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
     target_compile_features(${target} PUBLIC cxx_std_20)
