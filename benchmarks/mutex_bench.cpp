@@ -4,7 +4,7 @@
 
 #include <tombolo/fibers/mutex.hpp>
 
-#include "benchmarks/support/boost_fibers.hpp"
+#include "benchmarks/support/boost_fiber_turns.hpp"
 #include "benchmarks/support/subject.hpp"
 
 #include <tombolo/fibers/checkpoint.hpp>

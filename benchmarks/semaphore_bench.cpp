@@ -5,7 +5,7 @@
 
 #include <tombolo/fibers/semaphore.hpp>
 
-#include "benchmarks/support/boost_fibers.hpp"
+#include "benchmarks/support/boost_fiber_turns.hpp"
 #include "benchmarks/support/boost_semaphore.hpp"
 #include "benchmarks/support/subject.hpp"
 

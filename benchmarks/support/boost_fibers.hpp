@@ -1,14 +1,12 @@
 #pragma once
 
 #include "benchmarks/support/peer_stacks.hpp"
-#include "benchmarks/support/subject.hpp"
 
 #include <boost/fiber/fiber.hpp>
 #include <boost/fiber/operations.hpp>
 
 #include <memory>
 #include <utility>
-#include <vector>
 
 namespace bench {
 
@@ -28,22 +26,6 @@ template <typename Function>
 boost::fibers::fiber post_fiber(boost_fiber_stacks& stacks, Function function) {
     return boost::fibers::fiber{
         boost::fibers::launch::post, std::allocator_arg, peer_stacks::allocator{stacks}, std::move(function)};
-}
-
-/// `tasks` fibers of Boost.Fiber call `take_turns` and are joined, again and again.
-template <typename Function>
-void measure_fibers(benchmark::State& state, int tasks, int turns, Function take_turns) {
-    boost_fiber_stacks stacks;
-    std::vector<boost::fibers::fiber> fibers;
-    measure_warm(state, turns * tasks, [&] {
-        for (int i = 0; i < tasks; ++i) {
-            fibers.push_back(post_fiber(stacks, take_turns));
-        }
-        for (auto& each : fibers) {
-            each.join();
-        }
-        fibers.clear();
-    });
 }
 
 }  // namespace bench
