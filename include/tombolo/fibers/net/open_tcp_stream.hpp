@@ -12,7 +12,7 @@
 
 namespace tombolo::net {
 
-/// Thrown by open_tcp_stream() when no address of the host could be connected to. number() is the errno value of the first attempt, the
+/// Thrown by open_tcp_stream() when no address of the host could be connected to. number() is the errno value of the first one to fail, the
 /// text has them all.
 class connect_error : public io_error {
 public:

@@ -24,8 +24,8 @@ public:
     /// Receives what is sent to that endpoint from now on; port 0: the system chooses. Checkpoint: always. Throws: io_error;
     /// closed_resource; cancelled.
     void bind(const endpoint& to) { socket_.bind(to); }
-    /// From now on send() goes there, and only what comes from there is received. Checkpoint: always. Cancellation: before anything has
-    /// changed. Throws: io_error; closed_resource; cancelled.
+    /// From now on send() goes there, and only what comes from there is received. Checkpoint: always. Cancellation: closes the
+    /// socket, as that of net::socket does. Throws: io_error; closed_resource; cancelled.
     void connect(const endpoint& to);
 
     /// Sends one datagram. Nobody says whether it arrives; that the peer's port is closed may come as ECONNREFUSED from a later
