@@ -17,8 +17,10 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // Servers on a network whose connections come when the test wants them. Case 85.
@@ -226,22 +228,32 @@ TOMBOLO_TEST(serve_tcp, gives_the_endpoints_to_who_starts_it) {
     });
 }
 
-TOMBOLO_TEST(serve_tcp, handles_no_more_connections_at_a_time_than_it_may) {
-    scripted_network network;
-    network.accepts.assign(7, 0);
-    int now_open = 0;
-    int most_open = 0;
+struct what_was_served {
     int served = 0;
+    int most_at_a_time = 0;
+};
+
+/// Each connection takes a second.
+what_was_served serve_for_an_hour(std::string_view host, std::size_t max_connections) {
+    what_was_served out;
+    int now_open = 0;
     move_on_after(1h, [&] {
         net::serve_tcp(
             [&](tcp_stream) {
-                most_open = std::max(most_open, ++now_open);
+                out.most_at_a_time = std::max(out.most_at_a_time, ++now_open);
                 sleep_for(1s);
                 --now_open;
-                ++served;
+                ++out.served;
             },
-            80, {.host = "1.1.1.1", .max_connections = 3});
+            80, {.host = host, .max_connections = max_connections});
     });
+    return out;
+}
+
+TOMBOLO_TEST(serve_tcp, handles_no_more_connections_at_a_time_than_it_may) {
+    scripted_network network;
+    network.accepts.assign(7, 0);
+    const auto [served, most_open] = serve_for_an_hour("1.1.1.1", 3);
     EXPECT_EQ(served, 7);
     EXPECT_EQ(most_open, 3);
     EXPECT_THAT(network.accepted_at, ElementsAre(0s, 0s, 0s, 1s, 1s, 1s, 2s, 2s)) << "it stops accepting meanwhile";
@@ -251,19 +263,7 @@ TOMBOLO_TEST(serve_tcp, shares_the_limit_between_its_listeners_and_starves_none)
     scripted_network network;
     network.addresses = {"1.1.1.1", "::2", "3.3.3.3"};
     network.accepts.assign(9, 0);
-    int now_open = 0;
-    int most_open = 0;
-    int served = 0;
-    move_on_after(1h, [&] {
-        net::serve_tcp(
-            [&](tcp_stream) {
-                most_open = std::max(most_open, ++now_open);
-                sleep_for(1s);
-                --now_open;
-                ++served;
-            },
-            80, {.host = "host", .max_connections = 2});
-    });
+    const auto [served, most_open] = serve_for_an_hour("host", 2);
     EXPECT_EQ(served, 9);
     EXPECT_EQ(most_open, 2);
     EXPECT_EQ(network.open_sockets, 0);
